@@ -306,7 +306,7 @@ static void on_tick(void *user)
     uplink_tick(gateway->uplink, ws_sessions_count(gateway->sessions) > 0);
     reports_tick(gateway->reports);
     count_set(gateway->worker.slot, COUNTER_links_up,
-              uplink_links_up(gateway->uplink) + reports_links_up(gateway->reports));
+              (unsigned)__builtin_popcount(atomic_load(&gateway->worker.slot->links)));
     if (gateway->park_began_mono_ms != 0)
         return;
     if (gateway->stopping)

@@ -7,7 +7,8 @@
 #include "utf8.h"
 
 /* A service that begins, or begins anew, is away for a moment only: a picture is offered again for as long as its
- * sender waits. That cannot harm, for a picture that comes twice is the same newest one. */
+ * sender waits, also one that may have passed already. That cannot harm: one that comes twice is the same newest one, a
+ * newer one is not replaced by it, and what was measured of it is told when it is settled, once. */
 static void try_later(struct http_wait *wait)
 {
     deadline_arm(wait->http->worker->loop, &wait->http->retry_list, &wait->photo_retry);
@@ -36,15 +37,16 @@ static void answer_settled(void *requester)
     http_reply(http_wait_end(wait), 200, NULL, view_text(body));
 }
 
-static void answer_lost(void *requester)
+static bool offer_again(void *requester)
 {
     struct http_wait *wait = requester;
 
     wait->photo = NULL;
-    http_reply_error(http_wait_end(wait), 503, "a service is away; the picture may not have arrived");
+    try_later(wait);
+    return true;
 }
 
-static const struct photo_ops OPS = {.verdict = answer_verdict, .settled = answer_settled, .lost = answer_lost};
+static const struct photo_ops OPS = {.verdict = answer_verdict, .settled = answer_settled, .lost = offer_again};
 
 static bool is_name(struct view given)
 {

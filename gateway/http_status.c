@@ -74,15 +74,15 @@ static bool service_beats(const struct hub_conf *conf, enum peer_kind service)
     return beats;
 }
 
-static bool service_is_here(const struct http *http, enum peer_kind service)
-{
-    bool is_linked = service == PEER_INGEST || service == PEER_FANOUT ? uplink_reaches(http->uplink, service)
-                                                                      : reports_reach(http->reports, service);
-
-    return is_linked && service_beats(http->conf, service);
-}
-
-static const enum peer_kind SERVICES[] = {PEER_INGEST, PEER_FANOUT, PEER_METRICS, PEER_HISTORY};
+static const struct {
+    enum peer_kind kind;
+    uint32_t links; /* of a worker that reaches it */
+} SERVICES[] = {
+    {PEER_INGEST, PAGE_LINK(PEER_INGEST, LANE_SIGHTINGS) | PAGE_LINK(PEER_INGEST, LANE_PHOTOS)},
+    {PEER_FANOUT, PAGE_LINK(PEER_FANOUT, LANE_SIGHTINGS) | PAGE_LINK(PEER_FANOUT, LANE_PHOTOS)},
+    {PEER_METRICS, PAGE_LINK(PEER_METRICS, LANE_SIGHTINGS)},
+    {PEER_HISTORY, PAGE_LINK(PEER_HISTORY, LANE_SIGHTINGS)},
+};
 
 /* A link may be away for a moment without anybody being at fault, when workers begin or share their links anew. So a
  * service is away only when it was so at every one of some looks. */
@@ -92,7 +92,9 @@ struct ready_wait {
     struct http *http;
     h2o_req_t *req;
     unsigned looks;
-    bool was_here[ARRAY_LEN(SERVICES)];
+    uint32_t links[SLOT_MAX];             /* that each worker had at one of the looks */
+    bool has_beaten[ARRAY_LEN(SERVICES)]; /* at one of the looks */
+    bool is_here[ARRAY_LEN(SERVICES)];
     struct deadline deadline;
 };
 
@@ -105,8 +107,22 @@ static void reply_ready(struct ready_wait *wait, bool ready)
         cJSON_AddStringToObject(answer, "error", "a service is not reachable");
     services = cJSON_AddObjectToObject(answer, "services");
     for (size_t i = 0; i < ARRAY_LEN(SERVICES); i++)
-        cJSON_AddBoolToObject(services, peer_name(SERVICES[i]), wait->was_here[i]);
+        cJSON_AddBoolToObject(services, peer_name(SERVICES[i].kind), wait->is_here[i]);
     reply_json(wait->req, ready ? 200 : 503, answer);
+}
+
+/* For the whole hub, not for this worker alone: a client cannot choose which worker it meets next. */
+static bool all_workers_reach(const struct ready_wait *wait, uint32_t links)
+{
+    const struct page_slot *slots = wait->http->worker->page->slots;
+
+    for (unsigned i = 0; i < SLOT_MAX; i++) {
+        uint32_t state = atomic_load(&slots[i].state);
+
+        if ((state == SLOT_STARTING || state == SLOT_ALIVE) && (wait->links[i] & links) != links)
+            return false;
+    }
+    return true;
 }
 
 static void ready_look(struct deadline *deadline)
@@ -115,9 +131,12 @@ static void ready_look(struct deadline *deadline)
     struct http *http = wait->http;
     bool ready = true;
 
+    for (unsigned i = 0; i < SLOT_MAX; i++)
+        wait->links[i] |= atomic_load(&http->worker->page->slots[i].links);
     for (size_t i = 0; i < ARRAY_LEN(SERVICES); i++) {
-        wait->was_here[i] = wait->was_here[i] || service_is_here(http, SERVICES[i]);
-        ready = ready && wait->was_here[i];
+        wait->has_beaten[i] = wait->has_beaten[i] || service_beats(http->conf, SERVICES[i].kind);
+        wait->is_here[i] = wait->has_beaten[i] && all_workers_reach(wait, SERVICES[i].links);
+        ready = ready && wait->is_here[i];
     }
     if (ready || ++wait->looks == READY_LOOKS_MAX)
         reply_ready(wait, ready);

@@ -198,20 +198,6 @@ bool reports_ask(struct reports *reports, enum peer_kind service, const struct m
     return link != NULL;
 }
 
-bool reports_reach(const struct reports *reports, enum peer_kind service)
-{
-    return link_of(reports, which_service(service)) != NULL;
-}
-
-unsigned reports_links_up(const struct reports *reports)
-{
-    unsigned up = 0;
-
-    for (int i = 0; i < LINK_COUNT; i++)
-        up += link_of(reports, i) != NULL;
-    return up;
-}
-
 static void on_answer(void *user, struct bus_link *link, const union msg_any *msg)
 {
     struct reports *reports = user;
@@ -233,6 +219,7 @@ static void link_up(void *user, struct bus_client *client)
     int which = which_client(reports, client);
 
     log_info("link_up", "worker=%u to=%s", reports->worker->number, LINKS[which].name);
+    page_set_link(reports->worker->slot, PAGE_LINK(LINKS[which].service, LANE_SIGHTINGS), true);
     if (which == LINK_METRICS) {
         tell_all_photos(reports);
         return;
@@ -247,6 +234,7 @@ static void link_down(void *user, struct bus_client *client, const char *why)
     int which = which_client(reports, client);
 
     log_warn("link_down", "worker=%u to=%s reason=%s", reports->worker->number, LINKS[which].name, log_quote(why));
+    page_set_link(reports->worker->slot, PAGE_LINK(LINKS[which].service, LANE_SIGHTINGS), false);
     count_add(reports->worker->slot, COUNTER_link_losses, 1);
     reports->events->answers_lost(reports->user, LINKS[which].service);
 }

@@ -26,9 +26,6 @@ void reports_free(struct reports *reports);
 
 /** Asks PEER_METRICS or PEER_HISTORY. Returns false when it is away. */
 bool reports_ask(struct reports *reports, enum peer_kind service, const struct msg_ask *ask);
-bool reports_reach(const struct reports *reports, enum peer_kind service);
-/** Usable links, of two. */
-unsigned reports_links_up(const struct reports *reports);
 
 /** A picture was stored (stored->count is ignored). */
 void reports_photo(struct reports *reports, const struct msg_photo_stored *stored);

@@ -31,6 +31,17 @@
 
 enum { LINK_INGEST, LINK_INGEST_PHOTOS, LINK_FANOUT, LINK_FANOUT_PHOTOS, LINK_COUNT };
 
+static const struct {
+    const char *name;
+    enum peer_kind service;
+    enum lane lane;
+} LINKS[LINK_COUNT] = {
+    [LINK_INGEST] = {"ingest", PEER_INGEST, LANE_SIGHTINGS},
+    [LINK_INGEST_PHOTOS] = {"ingest/photos", PEER_INGEST, LANE_PHOTOS},
+    [LINK_FANOUT] = {"fanout", PEER_FANOUT, LANE_SIGHTINGS},
+    [LINK_FANOUT_PHOTOS] = {"fanout/photos", PEER_FANOUT, LANE_PHOTOS},
+};
+
 struct photo_wait {
     uint64_t seq;
     const struct photo_ops *ops;
@@ -259,9 +270,8 @@ static void lose_photos(struct uplink *uplink)
     while (uplink->photos != NULL) {
         struct photo_wait *wait = take_photo(uplink, uplink->photos->seq);
 
-        count_add(uplink->worker->slot, COUNTER_photos_dropped, 1);
-        if (wait->requester != NULL)
-            wait->ops->lost(wait->requester);
+        if (wait->requester == NULL || !wait->ops->lost(wait->requester))
+            count_add(uplink->worker->slot, COUNTER_photos_dropped, 1);
         free(wait);
     }
 }
@@ -491,19 +501,13 @@ static int which_client(const struct uplink *uplink, const struct bus_client *cl
     return which;
 }
 
-static const char *const LINK_NAMES[LINK_COUNT] = {
-    [LINK_INGEST] = "ingest",
-    [LINK_INGEST_PHOTOS] = "ingest/photos",
-    [LINK_FANOUT] = "fanout",
-    [LINK_FANOUT_PHOTOS] = "fanout/photos",
-};
-
 static void link_up(void *user, struct bus_client *client)
 {
     struct uplink *uplink = user;
     int which = which_client(uplink, client);
 
-    log_info("link_up", "worker=%u to=%s", uplink->worker->number, LINK_NAMES[which]);
+    log_info("link_up", "worker=%u to=%s", uplink->worker->number, LINKS[which].name);
+    page_set_link(uplink->worker->slot, PAGE_LINK(LINKS[which].service, LINKS[which].lane), true);
     if (which == LINK_INGEST)
         pump(uplink);
     else if (which != LINK_INGEST_PHOTOS)
@@ -515,7 +519,8 @@ static void link_down(void *user, struct bus_client *client, const char *why)
     struct uplink *uplink = user;
     int which = which_client(uplink, client);
 
-    log_warn("link_down", "worker=%u to=%s reason=%s", uplink->worker->number, LINK_NAMES[which], log_quote(why));
+    log_warn("link_down", "worker=%u to=%s reason=%s", uplink->worker->number, LINKS[which].name, log_quote(why));
+    page_set_link(uplink->worker->slot, PAGE_LINK(LINKS[which].service, LINKS[which].lane), false);
     count_add(uplink->worker->slot, COUNTER_link_losses, 1);
     uplink->seeded[which] = false; /* half a snapshot of a fanout that is gone is none */
     if (which == LINK_INGEST)
@@ -532,7 +537,7 @@ static void link_trouble(void *user, struct bus_client *client, const char *why)
     struct uplink *uplink = user;
 
     log_warn("link_trouble", "worker=%u to=%s reason=%s", uplink->worker->number,
-             LINK_NAMES[which_client(uplink, client)], log_quote(why));
+             LINKS[which_client(uplink, client)].name, log_quote(why));
 }
 
 static void link_taken(void *user, struct bus_client *client)
@@ -593,22 +598,6 @@ bool uplink_ask(struct uplink *uplink, const struct msg_ask *ask)
     return true;
 }
 
-bool uplink_reaches(const struct uplink *uplink, enum peer_kind service)
-{
-    int first = service == PEER_INGEST ? LINK_INGEST : LINK_FANOUT;
-
-    return link_of(uplink, first) != NULL && link_of(uplink, first + 1) != NULL;
-}
-
-unsigned uplink_links_up(const struct uplink *uplink)
-{
-    unsigned up = 0;
-
-    for (int i = 0; i < LINK_COUNT; i++)
-        up += link_of(uplink, i) != NULL;
-    return up;
-}
-
 bool uplink_is_quiet(const struct uplink *uplink)
 {
     return unsettled_count(uplink->store) == 0 && uplink->photo_count == 0;
@@ -644,15 +633,12 @@ static int connect_all(struct uplink *uplink)
     char path[sizeof((struct sockaddr_un){0}.sun_path)];
 
     for (int i = 0; i < LINK_COUNT; i++) {
-        bool to_ingest = i == LINK_INGEST || i == LINK_INGEST_PHOTOS;
-        bool photos = i == LINK_INGEST_PHOTOS || i == LINK_FANOUT_PHOTOS;
-        int r = conf_socket_path(uplink->conf, to_ingest ? "ingest" : "fanout", path, sizeof path);
+        int r = conf_socket_path(uplink->conf, peer_name(LINKS[i].service), path, sizeof path);
 
         if (r < 0)
             return r;
-        uplink->clients[i] =
-            bus_client_new(uplink->worker->loop, path, photos ? LANE_PHOTOS : LANE_SIGHTINGS, &uplink->worker->identity,
-                           &HANDLERS, &CLIENT_EVENTS, uplink, queue_bytes_max(uplink->conf, i));
+        uplink->clients[i] = bus_client_new(uplink->worker->loop, path, LINKS[i].lane, &uplink->worker->identity,
+                                            &HANDLERS, &CLIENT_EVENTS, uplink, queue_bytes_max(uplink->conf, i));
         if (uplink->clients[i] == NULL)
             return -ENOMEM;
     }

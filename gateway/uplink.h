@@ -38,7 +38,7 @@ struct uplink_events {
 struct photo_ops {
     void (*verdict)(void *requester, const struct msg_verdict *verdict);
     void (*settled)(void *requester); /* every worker has it, or a newer one */
-    void (*lost)(void *requester);    /* a service is away; the picture may still come */
+    bool (*lost)(void *requester);    /* a service is away; the picture may still come. true: it is offered again */
 };
 
 struct photo_wait;
@@ -80,10 +80,5 @@ bool uplink_is_quiet(const struct uplink *uplink);
 
 /** To be called at every tick of the worker. A worker without clients (WebSockets) takes the stream at ticks alone. */
 void uplink_tick(struct uplink *uplink, bool has_clients);
-
-/** Is a service reachable, on all lanes? PEER_INGEST or PEER_FANOUT. */
-bool uplink_reaches(const struct uplink *uplink, enum peer_kind service);
-/** Usable links, of four. */
-unsigned uplink_links_up(const struct uplink *uplink);
 
 #endif

@@ -126,8 +126,14 @@ static void photo_over(void *requester)
     pending_done(pending);
 }
 
+static bool photo_lost(void *requester)
+{
+    photo_over(requester);
+    return false; /* its camera has a newer one soon */
+}
+
 static const struct requester_ops TEXT_OPS = {.verdict = text_verdict, .settled = text_settled};
-static const struct photo_ops PHOTO_OPS = {.verdict = text_verdict, .settled = photo_over, .lost = photo_over};
+static const struct photo_ops PHOTO_OPS = {.verdict = text_verdict, .settled = photo_over, .lost = photo_lost};
 
 static void replay_one(struct ws_session *session, const struct camera_entry *entry)
 {

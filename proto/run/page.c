@@ -12,7 +12,7 @@
 #include "run/svc.h"
 
 #define PAGE_MAGIC   0x54484742u /* THGB */
-#define PAGE_VERSION 3u
+#define PAGE_VERSION 4u
 #define PAGE_MODE    0640 /* whatever the umask: the group may look */
 
 const struct counter_desc COUNTERS[COUNTER_COUNT] = {

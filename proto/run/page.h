@@ -75,6 +75,7 @@ struct page_slot {
     _Atomic uint64_t started_utc_us;
     _Atomic uint64_t restarts_count;
     _Atomic uint32_t park_stage; /* enum park_stage */
+    _Atomic uint32_t links;      /* PAGE_LINK() of each that is usable; a gateway's only */
     _Atomic uint64_t counters[COUNTER_COUNT];
     _Atomic uint64_t refused[REJECT_COUNT];
     struct page_histogram histograms[HISTOGRAM_COUNT];
@@ -113,6 +114,17 @@ uint64_t page_sum(const struct page *page, enum counter counter);
  * The accept gate: may worker `slot` take one more, when the living workers shall have the same `gauge` within `slack`?
  */
 bool page_gate(const struct page *page, unsigned slot, enum counter gauge, uint64_t slack);
+
+/** The bit of a link in page_slot.links. */
+#define PAGE_LINK(service, lane) ((uint32_t)(service) << (8 * (lane)))
+
+static inline void page_set_link(struct page_slot *slot, uint32_t link, bool is_usable)
+{
+    if (is_usable)
+        atomic_fetch_or(&slot->links, link);
+    else
+        atomic_fetch_and(&slot->links, ~link);
+}
 
 static inline void count_add(struct page_slot *slot, enum counter counter, uint64_t more)
 {

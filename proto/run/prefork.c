@@ -54,6 +54,7 @@ static void clear_slot(struct page *page, unsigned number)
             count_set(slot, (enum counter)i, 0);
     }
     atomic_store(&slot->pid, 0);
+    atomic_store(&slot->links, 0);
     atomic_store(&slot->state, SLOT_EMPTY);
     atomic_compare_exchange_strong(&page->udp_lease, &lease, 0);
 }

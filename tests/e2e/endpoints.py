@@ -74,7 +74,11 @@ def post_tag(hub, record, end="http", **options):
 
 def post_photo(hub, jpeg, name=None, token=None, **options):
     """POST of a picture, with the hub's token unless another is given; returns the reply."""
+    return http(hub, "POST", PHOTO_PATH, photo_headers(hub, name, token), jpeg, **options)
+
+
+def photo_headers(hub, name=None, token=None):
     headers = [("Authorization", token or hub.token), ("Content-Type", "image/jpeg")]
     if name is not None:
         headers.append(("X-Camera-Name", name))
-    return http(hub, "POST", PHOTO_PATH, headers, jpeg, **options)
+    return headers

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from clients import Game, RawHttp, camera_on, get_json, http, udp_camera, ws_camera
-from endpoints import INTERVAL_PATH, POLL_PATH, picture, post_photo, post_tag
+from clients import Game, RawHttp, camera_on, encode_request, get_json, http, udp_camera, ws_camera
+from endpoints import INTERVAL_PATH, PHOTO_PATH, POLL_PATH, photo_headers, picture, post_photo, post_tag
 from firmware import AckFailed
 from wire import seconds, wait_until
 
@@ -226,7 +226,7 @@ def test_a_post_waits_for_a_service_that_returns_soon(fresh_hub, service):
 
 
 def test_a_picture_right_after_the_start(fresh_hub):
-    """The first reply that says ready is the word of one worker; another may meet the picture."""
+    """The first reply that says ready is the word of all workers: any of them may meet the picture."""
     for _ in range(8):
         hub = fresh_hub(workers=4)
         for number in range(8):
@@ -244,3 +244,33 @@ def test_a_picture_waits_for_a_service_that_returns_soon(fresh_hub, service):
         assert http(hub, "GET", "/photo?camera=patient").body == picture(number)
         hub.wait_new_pid(service, old_pid)
         hub.wait_ready()
+
+
+@pytest.mark.parametrize("service", TELEMETRY)
+def test_a_picture_on_its_way_is_offered_again(fresh_hub, service):
+    """The service that had it dies; the next one gets it, and it counts once."""
+    hub = fresh_hub()
+    frozen = [hub.pids()[service], *hub.workers(service)]
+    for pid in frozen:
+        hub.kill(pid, signal.SIGSTOP)
+    with RawHttp(hub) as poster:
+        poster.send(encode_request("POST", PHOTO_PATH, photo_headers(hub, "patient"), picture(1)))
+        with pytest.raises(TimeoutError):
+            poster.recv_reply("POST", 0.3)
+        for pid in frozen:
+            hub.kill(pid)
+        assert poster.recv_reply("POST").status == 200
+    assert http(hub, "GET", "/photo?camera=patient").body == picture(1)
+    assert post_photo(hub, picture(2), "patient").status == 200
+    assert get_json(hub, "/video_stats?camera=patient")["total_frames"] == 2
+
+
+def test_ready_is_the_word_of_all_workers(fresh_hub):
+    """Whoever asks any worker right after it is not turned away."""
+    hub = fresh_hub(workers=4)
+    for _ in range(10):
+        old_pid = hub.kill("history")
+        hub.wait_new_pid("history", old_pid)
+        hub.wait_ready()
+        for _ in range(8):
+            assert http(hub, "GET", "/connection_uptime").status == 200
