@@ -86,7 +86,7 @@ def corpus(build, environment=None):
 
 def end_to_end(name, build, environment=None, words=(), parallel=4):
     tally = Tally()
-    environment = {"TAGHUB_BUILD": str(build), **(environment or {})}
+    environment = {"TAGHUB_BUILD": str(build), "CI": "1", **(environment or {})}    # CI: pytest cuts no line short
     status, output = run_logged(name, ["/usr/bin/python3", "-m", "pytest", "-q", "-rfEs", "-p", "no:cacheprovider", "-n",
                                        str(parallel), "--dist", "loadfile", *(words or ["tests/e2e"])], environment)
     last = output.strip().splitlines()[-1] if output.strip() else ""
@@ -147,7 +147,7 @@ def main(names):
         print(f"== {name}: {tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped, "
               f"{time.monotonic() - began:.0f} s", flush=True)
     for failure in total.failures[:12]:    # once more, where they are seen
-        print(f"failed: {failure[:300]}")
+        print(f"failed: {failure[:500]}")
     print(f"{total.passed} passed, {total.failed} failed" + (f", {total.skipped} skipped" if total.skipped else ""))
     return 1 if total.failed or not total.passed else 0
 

@@ -71,7 +71,20 @@ class Installed:
         box.write("/etc/taghub/conf.d/ports.conf", f"bind = {self.host}\nhttp_port = {self.http_port}\n"
                   f"ws_port = {self.ws_port}\nudp_port = {self.udp_port}\n")
         self.install()
-        self.wait_ready()
+        try:
+            self.wait_ready(60)    # apart from what is tested: nothing else makes this machine wait
+        except TimeoutError as late:
+            raise TimeoutError(f"{late}; {self.trouble()}\n{self.tail()}") from None    # the machine is gone soon
+
+    def trouble(self):
+        """What is not as it should be, in a line."""
+        states = {name: unit["ActiveState"] for name, unit in self.units().items() if unit["ActiveState"] != "active"}
+        try:
+            reply = http(self, "GET", "/readyz")
+            answer = f"{reply.status} {reply.body.decode()}"
+        except OSError as failure:
+            answer = repr(failure)
+        return f"not active: {states or 'none'}; GET /readyz: {answer}"
 
     def install(self):
         """Installs or upgrades the package that `make deb` has left."""
