@@ -12,6 +12,8 @@ static void free_sighting(void *value)
 {
     struct kept_sighting *kept = value;
 
+    if (--kept->references > 0)
+        return;
     out_frame_unref(kept->frame);
     free(kept);
 }
@@ -38,40 +40,28 @@ void newest_done(struct newest *newest)
     *newest = (struct newest){0};
 }
 
-static struct kept_sighting *keep(struct out_frame *frame, const char *camera, const char *tag)
+static void keep_tag(struct newest *newest, struct kept_sighting *kept, uint64_t arrived_utc_us, bool news)
 {
-    struct kept_sighting *kept = calloc(1, sizeof *kept);
+    char key[17];
 
-    if (kept == NULL)
-        return NULL;
-    kept->frame = out_frame_ref(frame);
-    memcpy(kept->camera, camera, strlen(camera) + 1);
-    memcpy(kept->tag, tag, strlen(tag) + 1);
-    return kept;
-}
-
-/* Only people look at tags: one that gets no memory is not missed for long. */
-static void keep_tag(struct newest *newest, const char *camera, const char *tag, uint64_t arrived_utc_us,
-                     struct out_frame *frame, bool news)
-{
-    struct kept_sighting *kept = keep(frame, camera, tag);
-    char key[NAME_BYTES_MAX + 1] = "";
-
-    if (kept == NULL)
-        return;
     for (unsigned i = 0; i < 16; i++)
-        key[i] = "0123456789abcdef"[frame->key >> 4 * i & 15];
-    camera_table_put(newest->tags, key, arrived_utc_us, kept, sizeof *kept + frame->length, !news);
+        key[i] = "0123456789abcdef"[kept->frame->key >> 4 * i & 15];
+    key[16] = '\0';
+    camera_table_put(newest->tags, key, arrived_utc_us, kept, sizeof *kept + kept->frame->length, !news);
 }
 
 int newest_keep_sighting(struct newest *newest, const char *camera, const char *tag, uint64_t arrived_utc_us,
                          struct out_frame *frame, bool news)
 {
-    struct kept_sighting *kept = keep(frame, camera, tag);
+    struct kept_sighting *kept = malloc(sizeof *kept);
 
     if (kept == NULL)
         return -ENOMEM;
-    keep_tag(newest, camera, tag, arrived_utc_us, frame, news);
+    kept->references = 2;
+    kept->frame = out_frame_ref(frame);
+    memcpy(kept->camera, camera, strlen(camera) + 1);
+    memcpy(kept->tag, tag, strlen(tag) + 1);
+    keep_tag(newest, kept, arrived_utc_us, news);
     camera_table_put(newest->sightings, camera, arrived_utc_us, kept, frame->length, !news);
     return 0;
 }

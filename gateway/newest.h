@@ -14,6 +14,7 @@ struct bus_link;
 #define TAGS_BYTES_MAX 4194304u
 
 struct kept_sighting {
+    unsigned references;     /* of tables */
     struct out_frame *frame; /* text frame; the JSON stands behind its header */
     char camera[NAME_BYTES_MAX + 1], tag[TAG_BYTES_MAX + 1];
 };

@@ -5,6 +5,8 @@
  *   L2  the wait never exceeds the nearest deadline, and is 0 while libh2o has completed writes to report
  *       (writes issued outside its own callbacks are reported only when it is called again)
  *   L3  nobody sees a time from before the wait: a deadline armed after an idle hour still has its full duration
+ *   L4  no deadline is due before nearest_mono_ms; until then a turn looks at none of them. It may be too early, when
+ *       what was nearest has been disarmed: that costs one turn in vain
  */
 #include "run/loop.h"
 
@@ -13,12 +15,14 @@
 
 #include "run/svc.h"
 
+#define WAIT_MAX_MS 60000
+
 struct loop {
     h2o_loop_t *h2o;
     struct loop_task *tasks, **tasks_end;
     struct deadline_list *deadlines;
     struct deadline_list *firing; /* whose turn it is in fire_due(), NULL outside */
-    uint64_t now_mono_ms, turn;
+    uint64_t now_mono_ms, nearest_mono_ms, turn;
     bool now_is_old; /* L3: the loop has waited since the clock was read */
     bool running, stopping;
 };
@@ -37,6 +41,7 @@ struct loop *loop_new(void)
         return NULL;
     }
     loop->tasks_end = &loop->tasks;
+    loop->nearest_mono_ms = UINT64_MAX;
     return loop;
 }
 
@@ -136,6 +141,12 @@ void deadline_disarm(struct deadline *deadline)
     deadline->list = NULL;
 }
 
+static void note_due(struct loop *loop, const struct deadline *deadline)
+{
+    if (deadline->due_mono_ms < loop->nearest_mono_ms)
+        loop->nearest_mono_ms = deadline->due_mono_ms;
+}
+
 void deadline_arm(struct loop *loop, struct deadline_list *list, struct deadline *deadline)
 {
     deadline_disarm(deadline);
@@ -145,37 +156,39 @@ void deadline_arm(struct loop *loop, struct deadline_list *list, struct deadline
     deadline->prev = list->last;
     *(list->last != NULL ? &list->last->next : &list->first) = deadline;
     list->last = deadline;
+    note_due(loop, deadline);
 }
 
 static void fire_due(struct loop *loop)
 {
     const uint64_t now = loop_now_mono_ms(loop);
 
+    if (now < loop->nearest_mono_ms)
+        return;
+    loop->nearest_mono_ms = UINT64_MAX;
     loop->firing = loop->deadlines;
     while (loop->firing != NULL) {
-        struct deadline *due = loop->firing->first;
+        struct deadline *first = loop->firing->first;
 
-        if (due != NULL && due->due_mono_ms <= now) {
-            deadline_disarm(due);
-            due->fire(due); /* may remove the list */
-        } else {
-            loop->firing = loop->firing->next;
+        if (first != NULL && first->due_mono_ms <= now) {
+            deadline_disarm(first);
+            first->fire(first); /* may remove the list */
+            continue;
         }
+        if (first != NULL)
+            note_due(loop, first);
+        loop->firing = loop->firing->next;
     }
 }
 
 static int32_t nearest_wait_ms(const struct loop *loop)
 {
     const uint64_t now = svc_mono_ms(); /* the turn's own work took time too */
-    uint64_t nearest = now + 60000;
 
-    if (loop->h2o->_pending_as_client != NULL || loop->h2o->_pending_as_server != NULL || loop->stopping)
+    if (loop->h2o->_pending_as_client != NULL || loop->h2o->_pending_as_server != NULL || loop->stopping ||
+        loop->nearest_mono_ms <= now)
         return 0;
-    for (const struct deadline_list *list = loop->deadlines; list != NULL; list = list->next) {
-        if (list->first != NULL && list->first->due_mono_ms < nearest)
-            nearest = list->first->due_mono_ms;
-    }
-    return nearest > now ? (int32_t)(nearest - now) : 0;
+    return loop->nearest_mono_ms - now < WAIT_MAX_MS ? (int32_t)(loop->nearest_mono_ms - now) : WAIT_MAX_MS;
 }
 
 int loop_run(struct loop *loop)

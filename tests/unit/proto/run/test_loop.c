@@ -54,7 +54,7 @@ struct alarm {
     char name;
     char *trace; /* names in the order in which they fired */
     unsigned again_count;
-    struct alarm *disarms;
+    struct alarm *disarms, *arms;
     bool removes_list, stops;
     uint64_t armed_mono_ms, fired_mono_ms;
 };
@@ -68,6 +68,8 @@ static void alarm_fire(struct deadline *deadline)
     alarm->trace[strlen(alarm->trace)] = alarm->name;
     if (alarm->disarms != NULL)
         deadline_disarm(&alarm->disarms->deadline);
+    if (alarm->arms != NULL)
+        deadline_arm(alarm->loop, alarm->arms->list, &alarm->arms->deadline);
     if (alarm->again_count > 0) {
         alarm->again_count--;
         deadline_arm(alarm->loop, alarm->list, deadline);
@@ -142,6 +144,29 @@ static void test_rearm_inside_fire(void **state)
     assert_int_equal(loop_run(loop), 0);
     assert_string_equal(trace, "aaaaa");
     assert_true(alarm.fired_mono_ms >= alarm.armed_mono_ms + 5 * 2);
+}
+
+/* The other list was looked at already when the first one fires, whichever of them the loop begins with. */
+static void test_arm_another_list_inside_fire(void **state)
+{
+    struct loop *loop = *state;
+    struct deadline_list lists[2];
+    struct alarm alarms[4] = {0};
+    char trace[16] = "";
+
+    for (int i = 0; i < 2; i++)
+        loop_add_deadlines(loop, &lists[i], 2);
+    for (int i = 0; i < 2; i++) {
+        alarms[i].arms = &alarms[2 + i];
+        alarms[2 + i] = (struct alarm){.deadline.fire = alarm_fire, .name = 'b', .trace = trace, .loop = loop};
+        alarms[2 + i].list = &lists[1 - i];
+        alarm_arm(&alarms[i], loop, &lists[i], 'a', trace);
+    }
+    alarms[2].stops = alarms[3].stops = true;
+    while (strlen(trace) < 4)
+        assert_int_equal(loop_run(loop), 0);
+    assert_string_equal(trace, "aabb");
+    assert_in_range(alarms[3].fired_mono_ms, alarms[1].fired_mono_ms + 2, alarms[1].fired_mono_ms + 2000);
 }
 
 static void test_disarm_the_next_one_inside_fire(void **state)
@@ -537,6 +562,7 @@ int main(void)
         WITH_LOOP("one list fires in the order of arming", test_one_list_fires_in_the_order_of_arming),
         WITH_LOOP("shorter lists do not wait for longer ones", test_shorter_lists_do_not_wait_for_longer_ones),
         WITH_LOOP("re-arm inside fire", test_rearm_inside_fire),
+        WITH_LOOP("arm another list inside fire", test_arm_another_list_inside_fire),
         WITH_LOOP("disarm the next one inside fire", test_disarm_the_next_one_inside_fire),
         WITH_LOOP("remove the list inside fire", test_remove_the_list_inside_fire),
         WITH_LOOP("full duration after idling", test_a_deadline_armed_after_idling_has_its_full_duration),
