@@ -202,6 +202,8 @@ class FrameReader:
 
 # A healthy pair
 
+WINDOW_BYTES = 65536    # so that the floods of others cannot pile up in front of what it waits for
+
 
 class Inbox(FrameReader):
     """The messages of a WebSocket of the witness. What other cameras send is passed over, and so
@@ -228,7 +230,7 @@ class Pair:
     the game never falls behind."""
 
     def __init__(self, hub, name, notices):
-        self._game_ws = Game(hub, "ws").identify()
+        self._game_ws = Game(hub, "ws", rcvbuf_bytes=WINDOW_BYTES).identify()
         self._game_ws.drain()    # what the hub remembers of earlier witnesses
         self._camera_ws = RawWs(hub, "http", mask=b"\0\0\0\0")
         self._game = Inbox(self._game_ws, name, notices)

@@ -42,13 +42,14 @@ class Deadline:
 def wait_until(condition, limit_s, what):
     """Polls until condition() is true and returns its value. For state that sends no event, such
     as the process table; what belongs on a socket is awaited on the socket."""
-    deadline = Deadline(limit_s)
+    deadline, pause_s = Deadline(limit_s), 0.0002
     while True:
         value = condition()
         if value:
             return value
         try:
-            time.sleep(min(0.01, deadline.left()))
+            time.sleep(min(pause_s, deadline.left()))
+            pause_s = min(2 * pause_s, 0.01)
         except TimeoutError:
             raise TimeoutError(f"{what}: not within {seconds(limit_s):g} s") from None
 
