@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define ROOM_FIRST 8u
+#define KEYS_ROOM  8192u /* twice the sightings that game_queue_messages_count allows */
 
 struct out_frame *out_frame_new(enum ws_opcode opcode, struct view payload, enum out_kind kind, uint64_t key)
 {
@@ -106,12 +107,43 @@ static void remove_at(struct outbox *box, uint32_t index)
     out_frame_unref(frame);
 }
 
-/* The sighting that gives way: the oldest with this key, else the oldest of all; never one partly sent. */
-static bool find_victim(const struct outbox *box, uint64_t key, uint32_t *ret_index)
+/* The oldest sighting from `begin` on that has a newer one with its key behind it. One walk from the newest to the oldest,
+ * with a table of the keys met: whoever sends ever new keys to a slow client must not make others pay for it. */
+static bool find_outdated(const struct outbox *box, uint32_t begin, uint32_t *ret_index)
 {
+    uint32_t places[KEYS_ROOM], mask = 15, met = 0; /* of the newest frame with a key: its index and 1 */
     bool found = false;
 
-    for (uint32_t i = box->first_sent > 0 ? 1 : 0; i < box->count; i++) {
+    while (mask < 2 * box->count && mask + 1 < KEYS_ROOM)
+        mask = 2 * mask + 1;
+    memset(places, 0, (mask + 1) * sizeof *places);
+    for (uint32_t i = box->count; i-- > begin && met < mask;) {
+        const struct out_frame *frame = *slot(box, i);
+        uint32_t at = (uint32_t)frame->key & mask;
+
+        if (frame->kind != OUT_SIGHTING)
+            continue;
+        while (places[at] != 0 && (*slot(box, places[at] - 1))->key != frame->key)
+            at = (at + 1) & mask;
+        if (places[at] != 0) {
+            *ret_index = i;
+            found = true;
+        } else {
+            places[at] = i + 1;
+            met++;
+        }
+    }
+    return found;
+}
+
+/* The sighting that gives way: the oldest with this key, else the oldest of which a newer one waits, else the oldest of
+ * all; never one partly sent. So the newest of a key goes only when there are more keys than places. */
+static bool find_victim(const struct outbox *box, uint64_t key, uint32_t *ret_index)
+{
+    const uint32_t begin = box->first_sent > 0 ? 1 : 0;
+    bool found = false;
+
+    for (uint32_t i = begin; i < box->count; i++) {
         const struct out_frame *frame = *slot(box, i);
 
         if (frame->kind != OUT_SIGHTING)
@@ -124,7 +156,7 @@ static bool find_victim(const struct outbox *box, uint64_t key, uint32_t *ret_in
             *ret_index = i;
         found = true;
     }
-    return found;
+    return find_outdated(box, begin, ret_index) || found;
 }
 
 bool outbox_is_full(const struct outbox *box, const struct outbox_limits *limits, const struct out_frame *frame)

@@ -1,7 +1,7 @@
 /* outbox - what waits to be sent to one WebSocket, made of frames that many of them share.
  *
- * A frame is encoded once per worker and counted by reference. A full outbox gives up an older sighting of the same
- * camera and tag for the newer one; nothing else is ever given up without being counted. */
+ * A frame is encoded once per worker and counted by reference. A full outbox gives up a sighting for a newer one: of the
+ * same camera and tag, else one that is not the newest of its camera and tag, else the oldest. */
 #ifndef TAGHUB_OUTBOX_H
 #define TAGHUB_OUTBOX_H
 
