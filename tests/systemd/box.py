@@ -26,6 +26,7 @@ class Box:
     def __init__(self):
         self.root = tempfile.mkdtemp(prefix="taghub-box", dir="/var/tmp")
         self._tool("up", "--root", self.root, "--ttl", "600")
+        self.run("rm", "-rf", "/var/lib/taghub", "/etc/taghub")    # of a hub that ran on this machine
 
     def _tool(self, *words, **how):
         return subprocess.run([os.environ["SYSTEMD_BOX"], *words], text=True, stdin=subprocess.DEVNULL,

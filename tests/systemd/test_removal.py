@@ -14,9 +14,12 @@ def test_removing_keeps_what_was_remembered_and_purging_does_not(fresh_hub):
     assert box.run("systemctl", "list-units", "--no-legend", "taghub*") == ""
     assert box.run("cat", "/var/lib/taghub/token") == token + "\n"
     assert box.shell("test -e /var/lib/taghub/history.db && test -e /etc/taghub/taghub.conf") == ""
+    box.run("chown", "-R", "root:root", "/var/lib/taghub")    # as if root had run a hub by hand
+    box.run("chmod", "700", "/var/lib/taghub")
     hub.install()
     hub.wait_ready()
     assert hub.token == token
+    assert box.shell("find /var/lib/taghub ! -user taghub") == ""
     hub.systemctl("disable", "--now", "taghub.target")
     hub.install()
     assert hub.systemctl("is-enabled", "taghub.target", check=False) == "disabled\n"
