@@ -4,7 +4,8 @@ import signal
 
 import pytest
 
-from clients import ws_camera
+from clients import http, ws_camera
+from wire import wait_until
 
 UNANSWERED = ["status of 503", "net::ERR_"]    # what the console says of a request that comes to nothing
 
@@ -31,8 +32,8 @@ def restart(hub, browser):
 
 
 def test_the_hub_goes_and_returns_and_nobody_reloads(fresh_hub, browser, draw):
-    # a page that has no list of pictures yet asks for one that may not be there
-    browser.bearable = [*UNANSWERED, r"/photo\?camera=new&\S+ - .*status of 404"]
+    # a page that has no list of pictures yet asks for one that may not be there, or that history has yet to give back
+    browser.bearable = [*UNANSWERED, r"/photo\?camera=(new|old)&\S+ - .*status of 404"]
     browser.open(fresh_hub)
     browser.run("window.same_page = true")
     with ws_camera(fresh_hub, name="old") as camera:
@@ -44,6 +45,8 @@ def test_the_hub_goes_and_returns_and_nobody_reloads(fresh_hub, browser, draw):
     browser.wait_text("#link", "^Hub online$")
     browser.wait(lambda: not any(note.text for note in browser.all(".note")), "no note is left")
     assert browser.run("return window.same_page")
+    wait_until(lambda: http(fresh_hub, "GET", "/photo?camera=old").body == photo, 5, "the old picture is back")
+    assert browser.in_card("old", ".picture img").is_displayed()    # kept meanwhile
 
 
 @pytest.mark.parametrize("service, part", [("history", "sessions"), ("metrics", "cameras")])
