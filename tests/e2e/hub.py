@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from wire import TIME_FACTOR, Deadline, recv_to_end, seconds, tcp_connect, wait_until
@@ -324,6 +325,20 @@ class Hub:
             pid = self.pids().get(service)
             return pid if pid != old_pid else None
         return wait_until(new_pid, limit_s, f"a new {service} instead of {old_pid}")
+
+    @contextmanager
+    def renewal(self, sig):
+        """Has the gateway begin anew by a signal. Left when workers serve that were not there before;
+        until then the old ones may still answer, also that they are ready."""
+        old_workers = set(self.workers("gateway"))
+        os.kill(self.pids()["gateway"], sig)
+        yield
+
+        def is_new():
+            workers = set(self.workers("gateway"))
+            return workers and not workers & old_workers and self.is_ready()
+
+        wait_until(is_new, 15, "another generation of workers")
 
     # Log
 

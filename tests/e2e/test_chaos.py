@@ -79,15 +79,8 @@ def stop_then_kill_service(hub, ledger, rng):
 
 
 def renew_gateway(hub, sig):
-    old = set(hub.workers("gateway"))
-    os.kill(hub.pids()["gateway"], sig)
-
-    def is_new():
-        workers = set(hub.workers("gateway"))
-        return workers and not workers & old and hub.is_ready()
-
-    wait_until(is_new, 15, "another generation of workers")
-    return "gateway"
+    with hub.renewal(sig):
+        return "gateway"
 
 
 def reload_gateway(hub, ledger, rng):

@@ -6,7 +6,6 @@ starts another one with the listeners and parked sessions that it has kept.
 """
 
 import json
-import os
 import signal
 import socket
 import threading
@@ -31,14 +30,9 @@ pytestmark = pytest.mark.parametrize("way", WAYS)
 
 def begin_anew(hub, way):
     """Returns when workers that were not there before serve."""
-    old_pid, old_workers = hub.pids()["gateway"], set(hub.workers("gateway"))
-    os.kill(old_pid, WAYS[way])
-
-    def is_new():
-        workers = set(hub.workers("gateway"))
-        return workers and not workers & old_workers and hub.is_ready()
-
-    wait_until(is_new, 15, "another generation of workers")
+    old_pid = hub.pids()["gateway"]
+    with hub.renewal(WAYS[way]):
+        pass
     assert (hub.pids()["gateway"] == old_pid) == (way == "reload")
 
 
@@ -179,10 +173,9 @@ def test_datagrams_wait_in_the_socket(fresh_hub, way):
     hub = fresh_hub(workers=2)
     with Game(hub).identify() as game, udp_camera(hub, name="gram") as camera:
         for tag_id in range(3):
-            os.kill(hub.pids()["gateway"], WAYS[way])
-            assert camera.report({"tag_id": tag_id})["tag_id"] == tag_id
-            game.recv_tag(tag_id)
-            wait_until(hub.is_ready, 10, "it serves")
+            with hub.renewal(WAYS[way]):
+                assert camera.report({"tag_id": tag_id})["tag_id"] == tag_id
+                game.recv_tag(tag_id)
 
 
 def test_a_slow_game_keeps_what_waits_for_it(fresh_hub, way):
@@ -231,12 +224,11 @@ def test_who_waits_for_a_hung_service_is_cut_and_told_and_nobody_else(fresh_hub,
         waits.send_telemetry({"tag_id": 1})
         wait_until(lambda: gateway_counts(hub)["gauges"]["unsettled"] == 1, 5, "the message is on its way")
         old_workers = set(hub.workers("gateway"))
-        os.kill(hub.pids()["gateway"], WAYS[way])
-        with pytest.raises(ConnectionClosed) as closed:
-            waits.recv()
-        assert closed.value.code == 1012
-        wait_until(lambda: not set(hub.workers("gateway")) & old_workers, 10, "another generation of workers")
-        hub.kill(fanout, signal.SIGCONT)
-        hub.wait_ready()
+        with hub.renewal(WAYS[way]):
+            with pytest.raises(ConnectionClosed) as closed:
+                waits.recv()
+            assert closed.value.code == 1012
+            wait_until(lambda: not set(hub.workers("gateway")) & old_workers, 10, "the old workers have ended")
+            hub.kill(fanout, signal.SIGCONT)
         assert rests.report({"tag_id": 2})["event"] == "apriltag_ack"
         game.recv_tag(2)

@@ -18,10 +18,6 @@ def wait_here(hub, requests):
     wait_until(lambda: gateway_counts(hub)["gauges"]["http_connections"] >= requests, 5, f"{requests} connections")
 
 
-def wait_renewed(hub, old_workers):
-    wait_until(lambda: not set(hub.workers("gateway")) & old_workers and hub.is_ready(), 15, "another generation")
-
-
 def upload_of(hub, jpeg, name):
     return encode_request("POST", PHOTO_PATH, [("Content-Type", "image/jpeg"), ("X-Camera-Name", name),
                                                ("Authorization", hub.token)], jpeg)
@@ -40,19 +36,18 @@ def test_what_is_under_way_is_finished(fresh_hub, workers):
         waits.send(encode_request("GET", POLL_PATH))
         wait_here(hub, 2)
         old_workers = set(hub.workers("gateway"))
-        os.kill(hub.pids()["gateway"], signal.SIGHUP)
-        hub.wait_log("reload")
-        hub.kill(fanout, signal.SIGCONT)
-        assert waits.recv_reply().status == 200
-        for tag_id in range(20):
-            assert post_tag(hub, {"tag_id": tag_id}).status == 200
-            game.recv_tag(tag_id)
-            other.report({"tag_id": tag_id + 100})
-            game.recv_tag(tag_id + 100)
-        assert set(hub.workers("gateway")) == old_workers
-        upload.send(request[90_000:])
-        assert upload.recv_reply().status == 200
-        wait_renewed(hub, old_workers)
+        with hub.renewal(signal.SIGHUP):
+            hub.wait_log("reload")
+            hub.kill(fanout, signal.SIGCONT)
+            assert waits.recv_reply().status == 200
+            for tag_id in range(20):
+                assert post_tag(hub, {"tag_id": tag_id}).status == 200
+                game.recv_tag(tag_id)
+                other.report({"tag_id": tag_id + 100})
+                game.recv_tag(tag_id + 100)
+            assert set(hub.workers("gateway")) == old_workers
+            upload.send(request[90_000:])
+            assert upload.recv_reply().status == 200
         assert http(hub, "GET", "/photo?camera=slow").body == jpeg
         other.report({"tag_id": 1})
         game.recv_tag(1)
@@ -63,9 +58,8 @@ def test_who_never_ends_is_not_waited_for_for_ever(fresh_hub):
     with ws_camera(hub, name="other") as other, RawHttp(hub) as upload:
         upload.send(upload_of(hub, picture(1), "never")[:-10])
         wait_here(hub, 1)
-        old_workers = set(hub.workers("gateway"))
-        os.kill(hub.pids()["gateway"], signal.SIGHUP)
-        wait_renewed(hub, old_workers)
+        with hub.renewal(signal.SIGHUP):
+            pass
         other.report({"tag_id": 1})
 
 
