@@ -24,33 +24,18 @@
 #include "commands.h"
 #include "history_lane.h"
 #include "marks.h"
-#include "photos.h"
+#include "owed.h"
+#include "photo_lanes.h"
 #include "polling.h"
 #include "run/log.h"
-
-/* A part of the stream that an origin is to be told of. */
-struct owed {
-    uint64_t stream, seq;
-    struct owed *next;
-};
 
 /* A gateway worker, from its `subscribe` on. */
 struct subscriber {
     struct bus_link *link; /* sightings lane */
     uint64_t slot_bit, origin;
     bool fresh, seeded, subscribed;
-    struct owed *owed, **owed_end;
-    uint64_t owed_turn; /* turn in which the newest of them was made */
+    struct owed owed;
     struct subscriber *next;
-};
-
-/* The photo lane of a worker. */
-struct photo_lane {
-    struct bus_link *link;
-    struct photo_subscriber *subscriber;
-    uint64_t origin;
-    bool fresh, seeded, welcomed;
-    struct photo_lane *next;
 };
 
 struct kept_text {
@@ -64,7 +49,7 @@ struct fanout {
     struct worker *worker;
     struct bus_server *bus;
     struct subscriber *subscribers;
-    struct photo_lane *photo_lanes;
+    struct photo_lanes photo_lanes;
     struct commands commands;
     struct marks marks;
     struct camera_table *newest; /* struct kept_text */
@@ -99,15 +84,6 @@ static struct subscriber *subscriber_by_origin(struct fanout *fanout, uint64_t o
     return each;
 }
 
-static struct photo_lane *photo_lane_of(struct fanout *fanout, const struct bus_link *link)
-{
-    struct photo_lane *each = fanout->photo_lanes;
-
-    while (each != NULL && each->link != link)
-        each = each->next;
-    return each;
-}
-
 static uint64_t subscribed_slots(const struct fanout *fanout)
 {
     uint64_t slots = 0;
@@ -138,37 +114,13 @@ static bool is_source(const struct bus_link *link)
 
 /* ---- settling (A3) ---- */
 
-static void clear_owed(struct subscriber *subscriber)
-{
-    struct owed *owed;
-
-    while ((owed = subscriber->owed) != NULL) {
-        subscriber->owed = owed->next;
-        free(owed);
-    }
-    subscriber->owed_end = &subscriber->owed;
-}
-
 /* What came in one turn from one origin is reported as one. */
 static void owe(struct fanout *fanout, uint64_t origin, uint64_t seq)
 {
     struct subscriber *subscriber = subscriber_by_origin(fanout, origin);
-    struct owed *owed;
 
-    if (subscriber == NULL)
-        return; /* that worker is gone, and with it who waited */
-    if (subscriber->owed != NULL && subscriber->owed_turn == fanout->turn) {
-        owed = H2O_STRUCT_FROM_MEMBER(struct owed, next, subscriber->owed_end);
-    } else {
-        owed = calloc(1, sizeof *owed);
-        if (owed == NULL)
-            abort(); /* a stream that cannot be settled is better begun anew */
-        *subscriber->owed_end = owed;
-        subscriber->owed_end = &owed->next;
-        subscriber->owed_turn = fanout->turn;
-    }
-    owed->stream = fanout->stream;
-    owed->seq = seq;
+    if (subscriber != NULL) /* else that worker is gone, and with it who waited */
+        owed_add(&subscriber->owed, fanout->turn, fanout->stream, seq);
 }
 
 static uint64_t taken_by_others(const struct fanout *fanout, const struct subscriber *origin)
@@ -184,17 +136,9 @@ static uint64_t taken_by_others(const struct fanout *fanout, const struct subscr
 
 static void report_settled(struct fanout *fanout, struct subscriber *origin)
 {
-    uint64_t taken = taken_by_others(fanout, origin);
-    struct msg_settled settled = {.slots = subscribed_slots(fanout)};
-    struct owed *owed;
+    const struct msg_settled settled = {.up_to_seq = owed_take(&origin->owed, taken_by_others(fanout, origin)),
+                                        .slots = subscribed_slots(fanout)};
 
-    while ((owed = origin->owed) != NULL && owed->stream <= taken) {
-        settled.up_to_seq = owed->seq;
-        origin->owed = owed->next;
-        if (origin->owed == NULL)
-            origin->owed_end = &origin->owed;
-        free(owed);
-    }
     if (settled.up_to_seq == 0)
         return;
     bus_link_send(origin->link, MSG_settled, &settled);
@@ -208,11 +152,11 @@ static void settle(struct loop_task *task)
 
     fanout->turn++;
     for (struct subscriber *each = fanout->subscribers; each != NULL; each = each->next) {
-        if (each->subscribed && each->owed == NULL)
+        if (each->subscribed && owed_is_empty(&each->owed))
             bus_link_flush(each->link);
     }
     for (struct subscriber *each = fanout->subscribers; each != NULL; each = each->next) {
-        if (each->subscribed && each->owed != NULL) {
+        if (each->subscribed && !owed_is_empty(&each->owed)) {
             report_settled(fanout, each);
             bus_link_flush(each->link);
         }
@@ -247,7 +191,7 @@ static void restart_stream(struct fanout *fanout, const char *why)
         }
     }
     for (struct subscriber *each = fanout->subscribers; each != NULL; each = each->next)
-        clear_owed(each);
+        owed_clear(&each->owed);
     commands_clear(&fanout->commands);
 }
 
@@ -278,16 +222,6 @@ static void let_in(struct fanout *fanout, struct subscriber *subscriber)
     log_info("subscribed", "worker=%u fresh=%d", (unsigned)bus_link_peer(subscriber->link)->slot, subscriber->fresh);
 }
 
-static void welcome_photo_lane(struct fanout *fanout, struct photo_lane *lane)
-{
-    if (!lane->seeded || lane->welcomed || !fanout->gate_open)
-        return;
-    lane->welcomed = true;
-    if (lane->fresh)
-        photos_send_all(lane->subscriber);
-    bus_link_send(lane->link, MSG_seed_end, &(struct msg_seed_end){});
-}
-
 static void review_gate(struct fanout *fanout)
 {
     bool open = fanout->alive_known && (fanout->alive & ~seeded_slots(fanout)) == 0;
@@ -299,8 +233,8 @@ static void review_gate(struct fanout *fanout)
         if (each->seeded && !each->subscribed)
             let_in(fanout, each); /* A5 */
     }
-    for (struct photo_lane *each = fanout->photo_lanes; each != NULL; each = each->next)
-        welcome_photo_lane(fanout, each);
+    if (open)
+        photo_lanes_welcome(&fanout->photo_lanes);
     apply_gate(fanout);
 }
 
@@ -310,10 +244,10 @@ static void on_subscribe(void *user, struct bus_link *link, const union msg_any 
 {
     struct fanout *fanout = user;
     struct subscriber *subscriber = subscriber_of(fanout, link);
-    struct photo_lane *lane = photo_lane_of(fanout, link);
+    struct photo_lane *lane = photo_lanes_find(&fanout->photo_lanes, link);
 
     if (lane != NULL)
-        lane->fresh = msg->subscribe.fresh != 0;
+        photo_lane_set_fresh(lane, msg->subscribe.fresh != 0);
     if (subscriber == NULL)
         return;
     subscriber->fresh = msg->subscribe.fresh != 0;
@@ -363,11 +297,11 @@ static void on_seed_end(void *user, struct bus_link *link, const union msg_any *
 {
     struct fanout *fanout = user;
     struct subscriber *subscriber = subscriber_of(fanout, link);
-    struct photo_lane *lane = photo_lane_of(fanout, link);
+    struct photo_lane *lane = photo_lanes_find(&fanout->photo_lanes, link);
 
     (void)msg;
     if (lane != NULL)
-        lane->seeded = true;
+        photo_lane_set_seeded(lane);
     if (subscriber != NULL) {
         subscriber->seeded = true;
         if (!subscriber->fresh) {
@@ -434,13 +368,9 @@ static void on_photo(void *user, struct bus_link *link, const union msg_any *msg
 
 static void photo_settled(void *user, const struct msg_photo *photo)
 {
-    const struct msg_photo_settled settled = {.seq = photo->seq, .width = photo->width, .height = photo->height};
     struct fanout *fanout = user;
 
-    for (struct photo_lane *each = fanout->photo_lanes; each != NULL; each = each->next) {
-        if (each->origin == photo->origin)
-            bus_link_send(each->link, MSG_photo_settled, &settled);
-    }
+    photo_lanes_settled(&fanout->photo_lanes, photo);
 }
 
 /* ---- commands ---- */
@@ -508,23 +438,8 @@ static void add_subscriber(struct fanout *fanout, struct bus_link *link)
     subscriber->link = link;
     subscriber->slot_bit = UINT64_C(1) << bus_link_peer(link)->slot;
     subscriber->origin = bus_link_peer(link)->incarnation;
-    subscriber->owed_end = &subscriber->owed;
     subscriber->next = fanout->subscribers;
     fanout->subscribers = subscriber;
-}
-
-static void add_photo_lane(struct fanout *fanout, struct bus_link *link)
-{
-    struct photo_lane *lane = calloc(1, sizeof *lane);
-
-    if (lane != NULL)
-        lane->subscriber = photos_subscribe(fanout->photos, link, PHOTO_READER_WORKER);
-    if (lane == NULL || lane->subscriber == NULL)
-        abort();
-    lane->link = link;
-    lane->origin = bus_link_peer(link)->incarnation;
-    lane->next = fanout->photo_lanes;
-    fanout->photo_lanes = lane;
 }
 
 static void joined(void *user, struct bus_link *link)
@@ -540,7 +455,7 @@ static void joined(void *user, struct bus_link *link)
     else if (peer->kind == PEER_GATEWAY && peer->lane == LANE_SIGHTINGS)
         add_subscriber(fanout, link);
     else if (peer->kind == PEER_GATEWAY)
-        add_photo_lane(fanout, link);
+        photo_lanes_add(&fanout->photo_lanes, link);
 }
 
 static void remove_subscriber(struct fanout *fanout, struct subscriber *subscriber)
@@ -551,7 +466,7 @@ static void remove_subscriber(struct fanout *fanout, struct subscriber *subscrib
     while (*slot != subscriber)
         slot = &(*slot)->next;
     *slot = subscriber->next;
-    clear_owed(subscriber);
+    owed_clear(&subscriber->owed);
     if (missed)
         restart_stream(fanout, "a worker is lost"); /* A2 */
     commands_lose(&fanout->commands, subscriber->slot_bit);
@@ -561,23 +476,12 @@ static void remove_subscriber(struct fanout *fanout, struct subscriber *subscrib
     review_crowd(fanout);
 }
 
-static void remove_photo_lane(struct fanout *fanout, struct photo_lane *lane)
-{
-    struct photo_lane **slot = &fanout->photo_lanes;
-
-    while (*slot != lane)
-        slot = &(*slot)->next;
-    *slot = lane->next;
-    photos_unsubscribe(lane->subscriber);
-    free(lane);
-}
-
 static void left(void *user, struct bus_link *link, const char *why)
 {
     struct fanout *fanout = user;
     const struct msg_hello *peer = bus_link_peer(link);
     struct subscriber *subscriber = subscriber_of(fanout, link);
-    struct photo_lane *lane = photo_lane_of(fanout, link);
+    struct photo_lane *lane = photo_lanes_find(&fanout->photo_lanes, link);
 
     log_info("left", "peer=%s worker=%u lane=%u reason=%s", peer_name((enum peer_kind)peer->kind), (unsigned)peer->slot,
              (unsigned)peer->lane, log_quote(why));
@@ -585,16 +489,16 @@ static void left(void *user, struct bus_link *link, const char *why)
     if (subscriber != NULL)
         remove_subscriber(fanout, subscriber);
     if (lane != NULL)
-        remove_photo_lane(fanout, lane);
+        photo_lanes_remove(&fanout->photo_lanes, lane);
 }
 
 static void taken(void *user, struct bus_link *link)
 {
     struct fanout *fanout = user;
-    struct photo_lane *lane = photo_lane_of(fanout, link);
+    struct photo_lane *lane = photo_lanes_find(&fanout->photo_lanes, link);
 
     if (lane != NULL)
-        photos_link_taken(lane->subscriber);
+        photo_lane_taken(lane);
     else
         loop_at_turn_end(fanout->worker->loop, &fanout->settle_task);
     if (fanout->crowded)
@@ -664,6 +568,7 @@ int fanout_new(const struct hub_conf *conf, struct worker *worker, int *listen_f
     fanout->commands = (struct commands){.over = command_over, .user = fanout};
     fanout->newest = camera_table_new(conf->cameras_max_count, UINT64_MAX, free);
     fanout->photos = photos_new(conf->cameras_max_count, conf->photo_memory_bytes, photo_settled, fanout);
+    fanout->photo_lanes.photos = fanout->photos;
     fanout->poll_reply = malloc(POLLING_REPLY_BYTES_MAX);
     if (fanout->newest == NULL || fanout->photos == NULL || fanout->poll_reply == NULL ||
         polling_new(&fanout->polling) < 0) {
@@ -695,16 +600,11 @@ void fanout_free(struct fanout *fanout)
         struct subscriber *subscriber = fanout->subscribers;
 
         fanout->subscribers = subscriber->next;
-        clear_owed(subscriber);
+        owed_clear(&subscriber->owed);
         free(subscriber);
     }
     commands_clear(&fanout->commands);
-    while (fanout->photo_lanes != NULL) {
-        struct photo_lane *lane = fanout->photo_lanes;
-
-        fanout->photo_lanes = lane->next;
-        free(lane); /* its subscriber goes with photos */
-    }
+    photo_lanes_clear(&fanout->photo_lanes);
     history_lane_free(fanout->history);
     photos_free(fanout->photos);
     bus_server_free(fanout->bus);
