@@ -4,16 +4,13 @@ All of them block, with a deadline on every wait. Where a client takes a hub, `e
 port: "http" (5000 by default, WebSocket at /websocket) or "ws" (5100, WebSocket at /).
 """
 
-import array
-import fcntl
 import json
 import re
 import secrets
-import socket
-import struct
 from dataclasses import dataclass, field
 
 from firmware import HttpCamera, UdpCamera, WsCamera
+from kernel import peer_has_read
 from wire import (BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Deadline, accept_for, close_code,
                   close_payload, encode_frame, in_url, new_key, recv_frame, recv_some, recv_to_end,
                   tcp_connect, wait_until)
@@ -22,9 +19,6 @@ ENDS = ("http", "ws")
 TRANSPORTS = ("ws:http", "ws:ws", "http:http", "http:ws", "udp")
 WELCOME = {"event": "connection_success",
            "message": "WebSocket connected - send identify event"}
-
-SIOCOUTQ = 0x5411
-NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, TCP_ESTABLISHED = 4, 20, 1
 
 
 def port_of(hub, end):
@@ -35,29 +29,6 @@ def port_of(hub, end):
 def path_of(end):
     """The path of the WebSocket at an end."""
     return "/" if end == "ws" else "/websocket"
-
-
-def peer_has_read(sock):
-    """Whether the program at the other end of a loopback connection has taken all we sent. The
-    kernel is asked about that one socket (sock_diag(7)): its table of all takes it far longer."""
-    unsent = array.array("i", [0])
-    fcntl.ioctl(sock, SIOCOUTQ, unsent)
-    if unsent[0]:
-        return False
-    ours, theirs = sock.getsockname(), sock.getpeername()
-    addresses = (socket.inet_pton(sock.family, end[0]).ljust(16, b"\0") for end in (theirs, ours))
-    no_interface, no_cookie = struct.pack("=I", 0), b"\xff" * 8
-    question = struct.pack("=BBBBI", sock.family, socket.IPPROTO_TCP, 0, 0, 0xffffffff) + struct.pack(
-        "!HH", theirs[1], ours[1]) + b"".join(addresses) + no_interface + no_cookie
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as kernel:
-        kernel.send(struct.pack("=IHHII", 16 + len(question), SOCK_DIAG_BY_FAMILY, 1, 0, 0) + question)
-        answer = kernel.recv(8192)
-    if struct.unpack_from("=H", answer, 4)[0] == SOCK_DIAG_BY_FAMILY:
-        state, unread = answer[16 + 1], struct.unpack_from("=I", answer, 16 + 56)[0]
-        return state != TCP_ESTABLISHED or unread == 0
-    state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-    assert state != TCP_ESTABLISHED, "this kernel does not tell about sockets"
-    return True    # the connection is gone: nothing left to read
 
 
 def send_pieces(sock, pieces):

@@ -18,6 +18,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from kernel import open_files, peer_socket
 from wire import TIME_FACTOR, Deadline, recv_to_end, seconds, tcp_connect, wait_until
 
 REPO = Path(__file__).resolve().parents[2]
@@ -310,6 +311,11 @@ class Hub:
         """Pids of a prefork service's workers, ascending."""
         master = self.pids().get(service)
         return sorted(process.pid for process in processes() if process.parent == master)
+
+    def worker_of(self, sock):
+        """The pid of the gateway worker that has the other end of a client's connection."""
+        link = f"socket:[{peer_socket(sock).inode}]"
+        return next(pid for pid in self.workers("gateway") if link in open_files(pid))
 
     def kill(self, service, sig=signal.SIGKILL):
         """Sends a signal to a service's main process, or to the worker when service is a pid;

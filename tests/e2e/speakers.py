@@ -1,8 +1,5 @@
 """A WebSocket client that asks and is answered, for tests of what the hub says to whom."""
 
-import os
-from pathlib import Path
-
 from clients import ENDS, Game
 
 AUTH_MESSAGE = "Authentication required - check your auth_token"
@@ -52,30 +49,11 @@ class Speaker(Game):
         return answer == ACK
 
 
-def worker_of(ws):
-    """Pid of the hub's gateway worker that serves this connection."""
-    ours, theirs = ws.sock.getsockname()[1], ws.sock.getpeername()[1]
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        _, local, remote, _, _, _, _, _, _, inode = line.split()[:10]
-        if int(local[-4:], 16) == theirs and int(remote[-4:], 16) == ours:
-            break
-    else:
-        raise AssertionError(f"no connection from {ours} to {theirs}")
-    for pid in ws.hub.workers("gateway"):
-        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                if os.readlink(descriptor) == f"socket:[{inode}]":
-                    return pid
-            except FileNotFoundError:
-                pass    # closed while we looked
-    raise AssertionError(f"no worker has the connection from {ours}")
-
-
 def speakers_on_every_worker(hub, stack):
     """Clients on both ports and every gateway worker, closed with the ExitStack."""
     speakers, missing = [], set(hub.workers("gateway"))
     while missing or len(speakers) < 2 * len(ENDS):
         assert len(speakers) < 100, "the workers do not share the connections"
         speakers.append(stack.enter_context(Speaker(hub, ENDS[len(speakers) % len(ENDS)])))
-        missing.discard(worker_of(speakers[-1]))
+        missing.discard(hub.worker_of(speakers[-1].sock))
     return speakers

@@ -1,6 +1,5 @@
 """`taghubctl run`: the supervisor, with services that misbehave on command."""
 
-import contextlib
 import os
 import pty
 import re
@@ -9,12 +8,12 @@ import socket
 import stat
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
 from fake_hub import SERVICES, base, ctl, fake_hub  # noqa: F401  (fixtures)
 from hub import Hub, build_dir
+from kernel import open_files
 from wire import seconds, wait_until
 
 
@@ -312,11 +311,7 @@ def restart_by(hub, service, *, order=None):
 
 def kept_by(hub):
     """The files in memory that the supervisor itself has open."""
-    links = []
-    for entry in Path(f"/proc/{hub.pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):    # closed while we looked
-            links.append(os.readlink(entry))
-    return [link for link in links if link.startswith("/memfd:")]
+    return [link for link in open_files(hub.pid) if link.startswith("/memfd:")]
 
 
 def test_stored_descriptors_come_back_after_every_end(fake_hub, base):

@@ -1,9 +1,6 @@
 """One gateway worker is killed: its own clients are cut, and nobody else loses or gets anything twice."""
 
-import os
-import re
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -17,31 +14,12 @@ SENDERS = (("ws", "http", 20), ("ws", "ws", 20), ("ws", "http", 20), ("ws", "ws"
 PORTS = ("http", "ws") * 7
 
 
-def server_inode(sock):
-    """The inode of the hub's end of a loopback connection."""
-    ours, theirs = sock.getsockname()[1], sock.getpeername()[1]
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        words = line.split()
-        if int(words[1][-4:], 16) == theirs and int(words[2][-4:], 16) == ours:
-            return words[9]
-    raise AssertionError(f"no connection between {ours} and {theirs}")
-
-
 def owners(hub, ledger):
     """{client: pid of the gateway worker that has its WebSocket}"""
-    inodes = {}
-    for pid in hub.workers("gateway"):
-        for fd in os.listdir(f"/proc/{pid}/fd"):
-            try:
-                match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{fd}"))
-            except FileNotFoundError:
-                continue    # an HTTP connection that has ended
-            if match:
-                inodes[match[1]] = pid
     socks = {reader: reader.game.sock for reader in ledger.readers}
     socks.update((sender, sender.camera.sock) for sender in ledger.senders
                  if sender.name.startswith("ws"))
-    return {client: inodes[server_inode(sock)] for client, sock in socks.items()}
+    return {client: hub.worker_of(sock) for client, sock in socks.items()}
 
 
 @pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGSTOP])

@@ -9,7 +9,6 @@ import os
 import re
 import resource
 import select
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -17,7 +16,7 @@ import time
 
 import pytest
 
-from bus import CONSTANTS, LinkEnded, encode, new_incarnation
+from bus import CONSTANTS, LinkEnded, encode
 from hub import build_dir
 from solo import Program, photo as photo_fields
 from wire import seconds, wait_until

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from hub import REPO, build_dir
+from kernel import open_files
 from wire import seconds, wait_until
 
 SCHEMA = (REPO / "storage" / "schema.sql").read_text()
@@ -328,9 +329,8 @@ def test_who_holds_the_database_for_a_moment_is_waited_for(database):
     holder.execute("BEGIN IMMEDIATE")    # as a hub that puts its journal in order
     with subprocess.Popen([build_dir() / "bin" / "taghub-history", "history", "--json"], env=database.environment,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tool:
-        files = f"/proc/{tool.pid}/fd"
-        wait_until(lambda: tool.poll() is not None or str(database.path) in
-                   [os.readlink(f"{files}/{fd}") for fd in os.listdir(files)], 5, "the tool has the file")
+        wait_until(lambda: tool.poll() is not None or str(database.path) in open_files(tool.pid), 5,
+                   "the tool has the file")
         assert tool.poll() is None
         holder.execute("ROLLBACK")
         holder.close()

@@ -21,7 +21,7 @@ import pytest
 from bus import CONSTANTS, LANES, Link, Service, encode
 from hub import BUG_PATTERNS, STOP_LIMIT_S, build_dir
 from photo import Show, pad_jpeg
-from wire import Deadline, seconds, wait_until
+from wire import seconds, wait_until
 
 MIB = 1 << 20
 SHORT_QUEUES = {"photo_max_bytes": 65536, "bus_queue_max_bytes": MIB}
