@@ -13,6 +13,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -614,14 +615,15 @@ def test_so_many_sessions_wait_that_gateways_are_not_read(new_history):
     fanout = history.connect("fanout", "photos")
     fanout.expect("seed_end")
     count = 6000
-    with contextlib.closing(history.person("BEGIN EXCLUSIVE")) as person:
+    with contextlib.closing(history.person("BEGIN EXCLUSIVE")) as person, ThreadPoolExecutor(1) as pool:
         fanout.send("photo", **photo(1, 1, jpeg=b"\xff\xd8\xff" + b"p" * 500_000))
         fanout.send("photo", **photo(1, 2, camera="other", jpeg=b"\xff\xd8\xff" + b"p" * 600_000))
         wait_until(lambda: history.counters()["photos_dropped"] == 1, 5, "the oldest picture gives way")
-        worker.tell(*range(1, count + 1), ended_s=1)
+        telling = pool.submit(worker.tell, *range(1, count + 1), ended_s=1)    # has to wait, like a gateway
         history.wait_log("queue_full")
         assert history.counters()["photos_dropped"] == 2
         person.execute("ROLLBACK")
+        telling.result()
     worker.stored(*range(1, count + 1))
     history.wait_log("queue_short_again")
     assert history.rows("SELECT count(*) AS n FROM session") == [{"n": count}]
