@@ -8,10 +8,11 @@ become more tolerant than it is.
 
 import json
 import socket
+from contextlib import suppress
 
 from wire import (BINARY, CLOSE, PING, PONG, TEXT, Deadline, accept_for, close_code,
-                  close_payload, encode_frame, in_url, new_key, recv_exact, recv_some, seconds,
-                  tcp_connect)
+                  close_payload, encode_frame, in_url, new_key, recv_exact, recv_some, recv_to_end,
+                  seconds, tcp_connect)
 
 DEVICE = "Waveshare-ESP32-S3"
 HEADER_LINE_LIMIT_S = 1
@@ -307,12 +308,11 @@ class WsCamera(Camera):
     # End
 
     def close(self):
-        """Sends a close frame and drops the connection."""
+        """Says goodbye and, for a moment, awaits that the hub ends the connection: then it has noticed."""
         if self.sock is not None and self.sock.fileno() >= 0:
-            try:
+            with suppress(OSError):    # it is gone, which is what we want
                 self._send_frame(CLOSE, close_payload(1000))
-            except OSError:
-                pass    # it is gone, which is what we want
+                recv_to_end(self.sock, Deadline(1))
             self.vanish()
 
     def vanish(self):
