@@ -22,8 +22,9 @@ class Flood:
         self.sent = 0
         self._camera, self._pad = camera, pad
 
-    def send(self, count):
-        """Sends so many; record n is number n overall, of tag n modulo TAGS."""
+    def send(self, count, witness=None):
+        """Sends so many; record n is number n overall, of tag n modulo TAGS. The game of a witness has
+        read each batch before the next one, so that it keeps up however little it may run."""
         for at in range(count):
             self._camera.send_telemetry({"tag_id": self.sent % TAGS, "number": self.sent,
                                          "pad": self._pad})
@@ -31,13 +32,15 @@ class Flood:
             if at % 32 == 31 or at == count - 1:
                 for _ in range(at % 32 + 1):
                     assert self._camera.recv()["event"] == "apriltag_ack"
+                if witness is not None:
+                    witness.wait_exchanges(1)
 
-    def send_until_dropped(self, counted):
+    def send_until_dropped(self, counted, witness=None):
         """Sends until queues are full and something was dropped."""
         deadline = Deadline(20)
         while "dropped" not in counted.difference("totals"):
             deadline.left()
-            self.send(256)
+            self.send(256, witness)
 
 
 def check_records(messages, flood):
@@ -66,8 +69,8 @@ def test_newest_value_wins_and_every_drop_is_told(fresh_hub, end, pad):
         counted, flood = Counted(hub), Flood(camera, pad)
         begin_s = time.monotonic()
         with Witness(hub) as witness:
-            flood.send_until_dropped(counted)
-            flood.send(1000)
+            flood.send_until_dropped(counted, witness)
+            flood.send(1000, witness)
         messages, told, notices = [], 0, 0
         while len(messages) + told < flood.sent + witness.count:
             message = game.recv_json()
@@ -113,7 +116,7 @@ def test_a_game_that_takes_nothing_is_closed_with_1013(fresh_hub):
         counted, flood = Counted(hub), Flood(camera, "x" * 1000)
         with Witness(hub) as witness:
             begin_s = time.monotonic()
-            flood.send_until_dropped(counted)
+            flood.send_until_dropped(counted, witness)
             counted.expect(refused={}, totals={"slow_closed": 1}, limit_s=10)
             assert time.monotonic() - begin_s >= limit_ms / 1000
             hub.wait_log("slow_client_closed")
@@ -153,8 +156,8 @@ def test_many_stalled_games_cost_little_and_delay_nobody(fresh_hub):
             game = Game(hub, ENDS[at % 2], rcvbuf_bytes=RCVBUF_BYTES)
             stack.enter_context(game).identify(replay=1)
         with Witness(hub) as witness:
-            flood.send_until_dropped(counted)
-            flood.send(1000)
+            flood.send_until_dropped(counted, witness)
+            flood.send(1000, witness)
             witness.wait_exchanges(10)
         # Every queue is full with its megabyte, but the queues share their frames.
         memory.check(8192)
