@@ -238,7 +238,7 @@ static void tell_supervisor(struct master *master, uint64_t now, bool all_beat)
         svc_notify("READY=1");
     }
     if (master->watchdog_ms > 0 && all_beat && now >= master->watchdog_due_mono_ms) {
-        svc_notify("WATCHDOG=1");
+        svc_ping_watchdog();
         master->watchdog_due_mono_ms = now + master->watchdog_ms;
     }
 }

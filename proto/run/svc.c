@@ -356,7 +356,7 @@ static int notify_address(struct sockaddr_un *ret_address, socklen_t *ret_length
     return 1;
 }
 
-static int send_notice(const char *state, const int *fds, size_t fd_count)
+static int send_notice(const char *state, const int *fds, size_t fd_count, int wait_ms)
 {
     union {
         struct cmsghdr align;
@@ -365,6 +365,7 @@ static int send_notice(const char *state, const int *fds, size_t fd_count)
     struct sockaddr_un address;
     struct iovec part = {.iov_base = (char *)(uintptr_t)state, .iov_len = strlen(state)};
     struct msghdr message = {.msg_name = &address, .msg_iov = &part, .msg_iovlen = 1};
+    const struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
     int r = notify_address(&address, &message.msg_namelen);
     int fd;
 
@@ -377,17 +378,25 @@ static int send_notice(const char *state, const int *fds, size_t fd_count)
             .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(fd_count * sizeof(int))};
         memcpy(CMSG_DATA(&control.align), fds, fd_count * sizeof(int));
     }
-    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    r = sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+    do
+        r = sendmsg(fd, &message, MSG_NOSIGNAL | (wait_ms == 0 ? MSG_DONTWAIT : 0)) < 0 ? -errno : 0;
+    while (r == -EINTR);
     close(fd);
     return r;
 }
 
 int svc_notify(const char *state)
 {
-    return send_notice(state, NULL, 0);
+    return send_notice(state, NULL, 0, SVC_NOTICE_WAIT_MS);
+}
+
+int svc_ping_watchdog(void)
+{
+    return send_notice("WATCHDOG=1", NULL, 0, 0);
 }
 
 static int check_fd_name(const char *name)
@@ -412,7 +421,7 @@ int svc_store_fds(const char *name, const int *fds, size_t count)
     if (count == 0)
         return 0;
     snprintf(state, sizeof(state), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
-    return send_notice(state, fds, count);
+    return send_notice(state, fds, count, SVC_NOTICE_WAIT_MS);
 }
 
 int svc_forget_fds(const char *name)

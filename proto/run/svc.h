@@ -77,18 +77,24 @@ int svc_listen_unix(const char *path);
  */
 int svc_make_folder(const char *path, mode_t mode);
 
+/** How long a notice waits for room: the queue of a supervisor that may not run for a moment holds ten on many machines. */
+#define SVC_NOTICE_WAIT_MS 1000
+
 /**
- * Tell the supervisor: "READY=1", "STOPPING=1", "WATCHDOG=1", "STATUS=...", newline-separated.
- * Never blocks.
+ * Tell the supervisor: "READY=1", "STOPPING=1", "STATUS=...", newline-separated. Waits for room at most
+ * SVC_NOTICE_WAIT_MS, for nobody says it again.
  *
  * returns  0, also when there is no supervisor (NOTIFY_SOCKET unset); -errno when it did not take
  *          the message, which a caller may ignore
  */
 int svc_notify(const char *state);
 
+/** Tell the supervisor that all is well. Never blocks: -EAGAIN while there is no room, and the next one follows soon. */
+int svc_ping_watchdog(void);
+
 /**
  * Give the supervisor descriptors to keep: the next start of this service is handed them, named, by
- * svc_listen_fds(), also after a crash. They stay the caller's as well. Never blocks.
+ * svc_listen_fds(), also after a crash. They stay the caller's as well. Waits like svc_notify().
  *
  * Order does not survive everywhere (systemd keeps none), and what points to the same open file is
  * kept once: what has to be told apart has to have different names. systemd keeps any only for a
@@ -98,12 +104,12 @@ int svc_notify(const char *state);
  * name     1 to SVC_FD_NAME_ROOM - 1 printable ASCII characters without ':'
  * count    up to SVC_FDS_MAX; 0 does nothing
  * returns  0, also when there is no supervisor; -EINVAL for the name; -E2BIG; -errno when it did
- *          not take the message, such as -EAGAIN while it is behind with its reading
+ *          not take the message, such as -EAGAIN when it reads nothing
  */
 int svc_store_fds(const char *name, const int *fds, size_t count);
 
 /**
- * Have the supervisor close all that it keeps under this name. Never blocks.
+ * Have the supervisor close all that it keeps under this name. Waits like svc_notify().
  *
  * returns  as svc_store_fds()
  */

@@ -15,7 +15,7 @@ static void beat(struct worker *worker)
 
     atomic_store(&worker->slot->heartbeat_mono_ms, now);
     if (worker->master_fd < 0 && worker->watchdog_ms > 0 && now >= worker->watchdog_due_mono_ms) {
-        svc_notify("WATCHDOG=1");
+        svc_ping_watchdog();
         worker->watchdog_due_mono_ms = now + worker->watchdog_ms;
     }
 }

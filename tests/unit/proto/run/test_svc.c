@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -355,12 +356,8 @@ static void test_notify(void **state)
             fail_msg("%s: %s", CASES[i].name, got);
         assert_non_null(getenv("NOTIFY_SOCKET")); /* stays for the next notice */
 
-        /* nobody reads: it gives up instead of waiting */
-        for (int n = 0; n < 100000 && svc_notify("WATCHDOG=1") == 0; n++)
-            ;
-        assert_int_equal(svc_notify("WATCHDOG=1"), -EAGAIN);
         close(fd);
-        assert_int_equal(svc_notify("WATCHDOG=1"), -ECONNREFUSED);
+        assert_int_equal(svc_notify("READY=1"), -ECONNREFUSED);
     }
     setenv("NOTIFY_SOCKET", "relative.sock", 1);
     assert_int_equal(svc_notify("READY=1"), -EINVAL);
@@ -409,6 +406,63 @@ static size_t take_notice(int notify_fd, char *text, size_t room, int fds[SVC_FD
     return bytes / sizeof(int);
 }
 
+/* Pings until there is no room left, which each of them finds out at once. */
+static void fill(void)
+{
+    int n = 0;
+
+    while (svc_ping_watchdog() == 0)
+        assert_true(++n < 100000);
+    assert_int_equal(svc_ping_watchdog(), -EAGAIN);
+}
+
+static int late_reader_fd;
+
+static void read_late(int signal_number)
+{
+    char text[64];
+
+    (void)signal_number;
+    while (recv(late_reader_fd, text, sizeof(text), 0) > 0)
+        ;
+}
+
+static void test_a_supervisor_that_is_behind_is_waited_for(void **state)
+{
+    const struct sigaction action = {.sa_handler = read_late};
+    const struct itimerval soon = {.it_value = {.tv_usec = 20000}};
+    const int notify_fd = open_notify();
+    char text[64];
+    int none[SVC_FDS_MAX];
+
+    (void)state;
+    late_reader_fd = notify_fd;
+    sigaction(SIGALRM, &action, NULL);
+    fill();
+    setitimer(ITIMER_REAL, &soon, NULL);
+    assert_int_equal(svc_notify("READY=1"), 0);
+    take_notice(notify_fd, text, sizeof(text), none);
+    assert_string_equal(text, "READY=1");
+    signal(SIGALRM, SIG_DFL);
+    close(notify_fd);
+    unsetenv("NOTIFY_SOCKET");
+}
+
+static void test_a_supervisor_that_reads_nothing_is_not_waited_for_for_ever(void **state)
+{
+    const int notify_fd = open_notify();
+    uint64_t begin_mono_ms;
+
+    (void)state;
+    fill();
+    begin_mono_ms = svc_mono_ms();
+    assert_int_equal(svc_notify("READY=1"), -EAGAIN);
+    assert_true(svc_mono_ms() - begin_mono_ms >= SVC_NOTICE_WAIT_MS);
+    assert_int_equal(svc_store_fds("park", (int[]){STDIN_FILENO}, 1), -EAGAIN);
+    close(notify_fd);
+    unsetenv("NOTIFY_SOCKET");
+}
+
 static void test_descriptors_are_stored_and_forgotten(void **state)
 {
     const int notify_fd = open_notify();
@@ -430,10 +484,6 @@ static void test_descriptors_are_stored_and_forgotten(void **state)
     assert_int_equal(take_notice(notify_fd, text, sizeof(text), got), 0);
     assert_string_equal(text, "FDSTOREREMOVE=1\nFDNAME=park");
 
-    /* nobody reads: it gives up instead of waiting */
-    for (int n = 0; n < 100000 && svc_store_fds("park", ends, 1) == 0; n++)
-        ;
-    assert_int_equal(svc_store_fds("park", ends, 1), -EAGAIN);
     close(notify_fd);
     unsetenv("NOTIFY_SOCKET");
     close(ends[0]);
@@ -691,6 +741,8 @@ int main(void)
         cmocka_unit_test(test_make_folder),
         cmocka_unit_test(test_a_folder_of_another_user_is_refused),
         cmocka_unit_test(test_notify),
+        cmocka_unit_test(test_a_supervisor_that_is_behind_is_waited_for),
+        cmocka_unit_test(test_a_supervisor_that_reads_nothing_is_not_waited_for_for_ever),
         cmocka_unit_test(test_descriptors_are_stored_and_forgotten),
         cmocka_unit_test(test_what_cannot_be_stored),
         cmocka_unit_test(test_descriptors_reach_the_next_program),
