@@ -5,7 +5,7 @@
  *
  * Invariants
  *   S1  every descriptor returned from here is CLOEXEC
- *   S2  nothing here waits for another process
+ *   S2  nothing here waits for another process, but a notice for room: SVC_NOTICE_WAIT_MS at most
  *   S3  what the supervisor said to us is not inherited by our children (LISTEN_*)
  */
 #include "run/svc.h"
