@@ -19,7 +19,7 @@ from types import SimpleNamespace
 
 import msgpack
 
-from wire import Deadline, recv_exact, seconds
+from wire import Deadline, recv_exact, recv_opening, seconds
 
 PROTO = Path(__file__).resolve().parents[2] / "proto"
 LANES = ["sightings", "photos"]
@@ -137,8 +137,8 @@ class Link:
         """The next message; raises LinkEnded after the last one."""
         deadline = Deadline(limit_s)
         try:
-            size, = FRAME_HEADER.unpack(recv_exact(self.sock, FRAME_HEADER.size, deadline))
-            return decode(recv_exact(self.sock, size, deadline))
+            header, deadline = recv_opening(self.sock, FRAME_HEADER.size, deadline)
+            return decode(recv_exact(self.sock, *FRAME_HEADER.unpack(header), deadline))
         except (ConnectionError, BrokenPipeError) as error:
             raise LinkEnded from error
 

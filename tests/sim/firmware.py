@@ -277,7 +277,7 @@ class WsCamera(Camera):
         elif length == 127:
             length = int.from_bytes(self._recv_once(8, "length"), "big")
         try:
-            payload = recv_exact(self.sock, length, deadline)
+            payload = recv_exact(self.sock, length, Deadline(5))
         except ConnectionError:
             raise ConnectionClosed(1006) from None
         return self._take_frame(first & 0x0F, payload)

@@ -99,6 +99,14 @@ def recv_exact(sock, want_bytes, deadline):
     return b"".join(parts)
 
 
+def recv_opening(sock, want_bytes, deadline):
+    """The bytes that open a message, and a deadline for its rest. One that has begun to come is read to
+    its end whatever the first deadline was: the next look must not begin in its middle."""
+    opening = recv_some(sock, want_bytes, deadline)
+    rest = Deadline(5)
+    return opening + recv_exact(sock, want_bytes - len(opening), rest), rest
+
+
 def recv_to_end(sock, deadline):
     """Everything until the peer closes; a reset counts as the end."""
     parts = []
@@ -169,8 +177,8 @@ class Frame:
 
 
 def recv_frame(sock, deadline):
-    """One whole frame; ConnectionError when the stream ends first."""
-    first, second = recv_exact(sock, 2, deadline)
+    """One whole frame, if it begins in time; ConnectionError when the stream ends first."""
+    (first, second), deadline = recv_opening(sock, 2, deadline)
     length = second & 0x7F
     if length == 126:
         (length,) = struct.unpack("!H", recv_exact(sock, 2, deadline))
