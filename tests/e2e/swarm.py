@@ -108,6 +108,11 @@ def descriptor_counts(hub):
     return {pid: len(os.listdir(f"/proc/{pid}/fd")) for pid in hub.workers("gateway")}
 
 
+def holds_more(hub, held):
+    """Whether a gateway worker has more descriptors open than in an earlier descriptor_counts()."""
+    return any(count > held[pid] for pid, count in descriptor_counts(hub).items())
+
+
 def push_until_stuck(sock, blob, quiet_s=0.5):
     """Sends blob again and again, from where it stopped, until the other side has taken nothing
     for quiet_s or ended the connection; returns how many bytes it took."""
