@@ -14,7 +14,7 @@ from wire import (BINARY, CONTINUATION, PING, TEXT, TIME_FACTOR, Deadline, encod
 
 LIMIT_MS = int(1000 * TIME_FACTOR)
 NEVER_MS = 3600000
-RCVBUF_BYTES = 4096
+RCVBUF_BYTES = 32768    # with less, the kernel may send no more than one small piece per probe, five a second
 GROWTH_KIB = 8192    # of a worker that meets one such client
 
 
