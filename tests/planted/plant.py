@@ -37,7 +37,7 @@ PLANTS = (
           "unsettled_saw(uplink->store, entry, sighting);",
           "unsettled_saw(uplink->store, entry, sighting), unsettled_settle(uplink->store, sighting->seq);", [GATEWAY]),
     Plant("settled_before_the_kernel_has_it", "services/fanout/fanout.c",
-          "owed->stream <= taken", "owed->stream <= taken + UINT32_MAX", [FANOUT]),
+          "owed_take(&origin->owed, taken_by_others(fanout, origin))", "owed_take(&origin->owed, UINT64_MAX)", [FANOUT]),
     Plant("a_lost_worker_restarts_nothing", "services/fanout/fanout.c",
           'restart_stream(fanout, "a worker is lost"); /* A2 */', "", [FANOUT]),
     Plant("the_gate_is_always_open", "services/fanout/fanout.c",
