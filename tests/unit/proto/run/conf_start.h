@@ -3,14 +3,12 @@
 #ifndef TAGHUB_TEST_CONF_START_H
 #define TAGHUB_TEST_CONF_START_H
 
+#include "private_folder.h"
 #include "run/conf.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -76,27 +74,6 @@ static inline void load_well(const struct start *start, struct hub_conf *ret_con
 
     if (load(start, ret_conf, &error) != 0)
         fail_msg("refused: %s", error.text);
-}
-
-static inline int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
-{
-    (void)status;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
-static inline int enter_private_folder(void **state)
-{
-    static char folder[] = "/tmp/taghub-conf-XXXXXX";
-
-    *state = mkdtemp(folder);
-    return *state == NULL || chdir(folder) < 0 ? -1 : 0;
-}
-
-static inline int leave_private_folder(void **state)
-{
-    return chdir("/") < 0 || nftw(*state, remove_one, 8, FTW_DEPTH | FTW_PHYS) != 0 ? -1 : 0;
 }
 
 #endif

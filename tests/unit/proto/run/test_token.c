@@ -1,12 +1,11 @@
 /* The token file: who may read it, what may stand in it, how it comes to be. */
+#include "private_folder.h"
 #include "run/token.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -302,27 +301,6 @@ static void test_equals(void **state)
     assert_false(token_equals(view_of(longer, TOKEN_MAX + 1), longest));
     longer[TOKEN_MAX - 1] = 'b';
     assert_false(token_equals(view_of(longer, TOKEN_MAX), longest));
-}
-
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
-{
-    (void)status;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
-static int enter_private_folder(void **state)
-{
-    static char folder[] = "/tmp/taghub-token-XXXXXX";
-
-    *state = mkdtemp(folder);
-    return *state == NULL || chdir(folder) < 0 ? -1 : 0;
-}
-
-static int leave_private_folder(void **state)
-{
-    return chdir("/") < 0 || nftw(*state, remove_one, 8, FTW_DEPTH | FTW_PHYS) != 0 ? -1 : 0;
 }
 
 int main(void)
