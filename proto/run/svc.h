@@ -128,7 +128,7 @@ int svc_forget_fds(const char *name);
 int svc_exec_with_fds(const char *program, char *const argv[], const struct svc_fds *fds);
 
 /**
- * How often to send "WATCHDOG=1": half of what the supervisor waits for.
+ * How often to call svc_ping_watchdog(): half of what the supervisor waits for.
  *
  * returns  ms, at least 1; 0 = nobody watches (WATCHDOG_USEC unset or malformed, or WATCHDOG_PID
  *          is another process)

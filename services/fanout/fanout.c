@@ -455,7 +455,7 @@ static void joined(void *user, struct bus_link *link)
     else if (peer->kind == PEER_GATEWAY && peer->lane == LANE_SIGHTINGS)
         add_subscriber(fanout, link);
     else if (peer->kind == PEER_GATEWAY)
-        photo_lanes_add(&fanout->photo_lanes, link);
+        photo_lanes_add(&fanout->photo_lanes, fanout->photos, link);
 }
 
 static void remove_subscriber(struct fanout *fanout, struct subscriber *subscriber)
@@ -568,7 +568,6 @@ int fanout_new(const struct hub_conf *conf, struct worker *worker, int *listen_f
     fanout->commands = (struct commands){.over = command_over, .user = fanout};
     fanout->newest = camera_table_new(conf->cameras_max_count, UINT64_MAX, free);
     fanout->photos = photos_new(conf->cameras_max_count, conf->photo_memory_bytes, photo_settled, fanout);
-    fanout->photo_lanes.photos = fanout->photos;
     fanout->poll_reply = malloc(POLLING_REPLY_BYTES_MAX);
     if (fanout->newest == NULL || fanout->photos == NULL || fanout->poll_reply == NULL ||
         polling_new(&fanout->polling) < 0) {

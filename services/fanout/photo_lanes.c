@@ -11,12 +11,12 @@ struct photo_lane {
     struct photo_lane *next;
 };
 
-void photo_lanes_add(struct photo_lanes *lanes, struct bus_link *link)
+void photo_lanes_add(struct photo_lanes *lanes, struct photos *photos, struct bus_link *link)
 {
     struct photo_lane *lane = calloc(1, sizeof *lane);
 
     if (lane != NULL)
-        lane->subscriber = photos_subscribe(lanes->photos, link, PHOTO_READER_WORKER);
+        lane->subscriber = photos_subscribe(photos, link, PHOTO_READER_WORKER);
     if (lane == NULL || lane->subscriber == NULL)
         abort();
     lane->link = link;

@@ -6,9 +6,8 @@
 
 struct photo_lane;
 
-/** Zero-initialise but for `photos`, which is borrowed. */
+/** Zero-initialise. */
 struct photo_lanes {
-    struct photos *photos;
     struct photo_lane *first;
 };
 
@@ -16,7 +15,7 @@ struct photo_lanes {
  * The worker's lane gets pictures from now on. The link is borrowed until photo_lanes_remove(). Aborts without memory:
  * the worker comes back to the next process.
  */
-void photo_lanes_add(struct photo_lanes *lanes, struct bus_link *link);
+void photo_lanes_add(struct photo_lanes *lanes, struct photos *photos, struct bus_link *link);
 void photo_lanes_remove(struct photo_lanes *lanes, struct photo_lane *lane);
 /** NULL when it is no photo lane. */
 struct photo_lane *photo_lanes_find(const struct photo_lanes *lanes, const struct bus_link *link);
@@ -33,7 +32,7 @@ void photo_lane_taken(struct photo_lane *lane);
 /** Reports to the origin of a picture that it is settled. */
 void photo_lanes_settled(struct photo_lanes *lanes, const struct msg_photo *photo);
 
-/** Forgets all of them; their subscriptions go with `photos`. */
+/** Forgets all of them; their subscriptions go with photos_free(). */
 void photo_lanes_clear(struct photo_lanes *lanes);
 
 #endif

@@ -334,11 +334,11 @@ class Hub:
 
     @contextmanager
     def renewal(self, sig):
-        """Has the gateway begin anew by a signal. Left when workers serve that were not there before;
-        until then the old ones may still answer, also that they are ready."""
+        """Has the gateway begin anew by a signal; gives the set of the old workers' pids. Left when workers
+        serve that were not there before: until then the old ones may still answer, also that they are ready."""
         old_workers = set(self.workers("gateway"))
         os.kill(self.pids()["gateway"], sig)
-        yield
+        yield old_workers
 
         def is_new():
             workers = set(self.workers("gateway"))

@@ -223,8 +223,7 @@ def test_who_waits_for_a_hung_service_is_cut_and_told_and_nobody_else(fresh_hub,
         fanout = hub.kill("fanout", signal.SIGSTOP)
         waits.send_telemetry({"tag_id": 1})
         wait_until(lambda: gateway_counts(hub)["gauges"]["unsettled"] == 1, 5, "the message is on its way")
-        old_workers = set(hub.workers("gateway"))
-        with hub.renewal(WAYS[way]):
+        with hub.renewal(WAYS[way]) as old_workers:
             with pytest.raises(ConnectionClosed) as closed:
                 waits.recv()
             assert closed.value.code == 1012

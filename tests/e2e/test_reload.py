@@ -35,8 +35,7 @@ def test_what_is_under_way_is_finished(fresh_hub, workers):
         fanout = hub.kill("fanout", signal.SIGSTOP)
         waits.send(encode_request("GET", POLL_PATH))
         wait_here(hub, 2)
-        old_workers = set(hub.workers("gateway"))
-        with hub.renewal(signal.SIGHUP):
+        with hub.renewal(signal.SIGHUP) as old_workers:
             hub.wait_log("reload")
             hub.kill(fanout, signal.SIGCONT)
             assert waits.recv_reply().status == 200

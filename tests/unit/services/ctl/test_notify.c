@@ -55,7 +55,7 @@ static void test_text_and_sender(void **state)
 
     assert_int_equal(notify_read(&place->notify, &notice), 0);
     assert_int_equal(svc_notify("STATUS=x\nREADY=1"), 0);
-    assert_int_equal(svc_notify("WATCHDOG=1"), 0);
+    assert_int_equal(svc_ping_watchdog(), 0);
     assert_int_equal(notify_read(&place->notify, &notice), 1);
     assert_string_equal(notice.text, "STATUS=x\nREADY=1");
     assert_int_equal(notice.sender, getpid());
