@@ -19,8 +19,8 @@ from endpoints import picture, post_photo, post_tag
 from firmware import ConnectionClosed
 from ledger import Ledger
 from photo import pad_jpeg
-from swarm import gateway_counts
-from wire import TEXT, TIME_FACTOR, seconds, wait_until
+from swarm import gateway_counts, push_until_stuck
+from wire import PING, PONG, TEXT, TIME_FACTOR, seconds, wait_until
 
 WAYS = {"reload": signal.SIGHUP, "restart": signal.SIGUSR1}
 BINARY = 0x2
@@ -98,6 +98,26 @@ def test_what_was_half_sent_is_completed(fresh_hub, way):
         assert [game.recv_tag(7)["note"] for _ in range(2)] == ["x" * 300] * 2
         slow.report({"tag_id": 8})
         game.recv_tag(8)
+
+
+def test_what_a_paused_client_had_sent_is_read_on(fresh_hub, way):
+    """It reads no answers, so the hub has stopped reading: in the middle of what has come already."""
+    hub = fresh_hub(workers=2, slow_client_deadline_ms=3600000, pong_deadline_ms=3600000)
+    with RawWs(hub, rcvbuf_bytes=32768) as client:
+        client.recv_welcome()
+        pings = b"".join(client.frame(PING, b"%0125d" % number, mask=b"\0\0\0\0") for number in range(100_000))
+        taken = push_until_stuck(client.sock, pings, quiet_s=0.3)
+        size = len(pings) // 100_000
+        count = -(-taken // size)
+        assert 0 < taken < len(pings)
+        begin_anew(hub, way)
+        client.sock.setblocking(True)
+        for number in range(count):
+            if number == count // 2:
+                client.send_bytes(pings[taken:count * size])
+            while (frame := client.recv_frame()).opcode == PING:
+                pass
+            assert (frame.opcode, frame.payload) == (PONG, b"%0125d" % number)
 
 
 def test_a_picture_that_is_half_here(fresh_hub, way):
